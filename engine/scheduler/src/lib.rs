@@ -12,8 +12,8 @@
 //! - [`automations`]: events of conversations, handed to automations in their turn. [`rollouts`]: the task that watches new versions
 //!   of plugins, and promotes them or rolls them back.
 //! - `audiences`: who was written to of late, as the lanes share it; [`rules::audience`] and [`rules::limits`]: what channels demand.
-//! - `scheduled`: the task that moves messages whose time has come. `recovery`: decides about messages that were in flight, before the
-//!   lanes start.
+//! - `scheduled`: the task that moves messages whose time has come. `queued`: reads messages of queues past damaged ones. `recovery`:
+//!   decides about messages that were in flight, before the lanes start.
 //! - `hearing`: what connectors hear, and the task that notices those that are connected and deaf.
 //! - `campaigns`: the task that makes messages of the rows of campaigns.
 //! - [`webhooks`]: the task that delivers webhooks.
@@ -35,6 +35,7 @@ mod lane;
 mod metrics;
 mod observer;
 mod options;
+mod queued;
 mod recovery;
 pub mod rollouts;
 pub mod rules;

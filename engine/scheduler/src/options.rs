@@ -205,7 +205,8 @@ impl Default for RolloutOptions {
 /// How rows of campaigns are handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignOptions {
-    /// Messages of one campaign that wait for their outcome, at most; further rows wait until there are fewer.
+    /// Messages of one campaign that wait for their outcome, at most; further rows wait until there are fewer. Not in it are messages that
+    /// are put off because they would start conversations: of those there are at most 20 times as many.
     pub window: usize,
     /// Rows handed over in one batch, at most.
     pub batch: usize,

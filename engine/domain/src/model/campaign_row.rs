@@ -85,6 +85,9 @@ pub enum RowOutcome {
     Unknown,
     /// The channel accepted it and keeps it back for now. It stands where [`Self::Accepted`] stands.
     Held,
+    /// It is a message to a stranger, put off because the account may start no conversation now. It stands where [`Self::Queued`] stands.
+    /// Earlier engines did not tell the two apart.
+    PutOff,
 }
 
 /// A code as it is counted.
@@ -104,6 +107,7 @@ impl RowOutcome {
             Status::Pending | Status::Waiting | Status::Processing if state.sent_at.is_some() && state.attempts > 0 => {
                 Self::Accepted
             }
+            Status::Waiting if state.is_put_off() => Self::PutOff,
             Status::Pending | Status::Waiting | Status::Processing | Status::PendingApproval => Self::Queued,
             Status::Sent if receipts.first.read_at.is_some() || receipts.first.played_at.is_some() => Self::Read,
             Status::Sent if receipts.first.delivered_at.is_some() => Self::Delivered,
@@ -120,7 +124,7 @@ impl RowOutcome {
     pub fn status(&self) -> RowStatus {
         match self {
             Self::Pending => RowStatus::Pending,
-            Self::Queued => RowStatus::Queued,
+            Self::Queued | Self::PutOff => RowStatus::Queued,
             Self::Accepted | Self::Held => RowStatus::Accepted,
             Self::Delivered => RowStatus::Delivered,
             Self::Read => RowStatus::Read,
@@ -143,7 +147,7 @@ impl RowOutcome {
 
     /// Whether something is still to be done for it.
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::Pending | Self::Queued)
+        matches!(self, Self::Pending | Self::Queued | Self::PutOff)
     }
 }
 
@@ -157,6 +161,11 @@ impl MessageState {
     /// Whether the channel accepted it and kept it back. What it reports afterwards is not looked at here.
     pub fn is_held_by_channel(&self) -> bool {
         self.status == Status::Sent && self.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::Held)
+    }
+
+    /// Whether it waits because the account may start no conversation now.
+    pub fn is_put_off(&self) -> bool {
+        self.status == Status::Waiting && self.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::Outreach)
     }
 
     /// The channel's code with which an attempt ended that is to be repeated, while the message waits for that.
@@ -234,6 +243,8 @@ pub struct CampaignCounts {
     pub held: u64,
     /// How often the channel refused a message for now, so that it went back to its queue, by the channel's code. It never falls.
     pub put_back_by: BTreeMap<String, u64>,
+    /// Those of [`Self::queued`] that are put off, because they would start conversations and the account may start none now.
+    pub put_off: u64,
 }
 
 impl CampaignCounts {
@@ -297,6 +308,7 @@ impl CampaignCounts {
             }
             RowOutcome::Skipped(reason) => *self.skipped_by.entry(*reason).or_default() += 1,
             RowOutcome::Held => self.held += 1,
+            RowOutcome::PutOff => self.put_off += 1,
             _ => {}
         }
     }
@@ -318,6 +330,7 @@ impl CampaignCounts {
                 }
             }
             RowOutcome::Held => self.held = self.held.saturating_sub(1),
+            RowOutcome::PutOff => self.put_off = self.put_off.saturating_sub(1),
             _ => {}
         }
     }
@@ -392,6 +405,25 @@ mod tests {
         counts.remove(&RowOutcome::Held);
         counts.add(&RowOutcome::Delivered);
         assert_eq!((counts.accepted, counts.held, counts.delivered), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_row_that_is_put_off_is_queued_and_counted_beside_the_others() {
+        let none = Receipts::default();
+        let put_off = state(Status::Waiting, Some(ReasonCode::Outreach));
+        assert_eq!(RowOutcome::of(&put_off, &none), RowOutcome::PutOff);
+        let paced = state(Status::Waiting, Some(ReasonCode::Throttled));
+        assert_eq!(RowOutcome::of(&paced, &none), RowOutcome::Queued);
+        let again = MessageState { sent_at: Some(Timestamp(1)), ..put_off };
+        assert_eq!(RowOutcome::of(&again, &none), RowOutcome::Accepted, "the channel accepted it once");
+        assert!(RowOutcome::PutOff.is_open());
+        let mut counts = CampaignCounts::default();
+        counts.add(&RowOutcome::Queued);
+        counts.add(&RowOutcome::PutOff);
+        assert_eq!((counts.queued, counts.put_off, counts.rows()), (2, 1, 2));
+        counts.remove(&RowOutcome::PutOff);
+        counts.add(&RowOutcome::Queued);
+        assert_eq!((counts.queued, counts.put_off, counts.rows()), (2, 0, 2));
     }
 
     #[test]

@@ -47,6 +47,20 @@ struct Known {
     heard: HashSet<u64>,
     outreach: Outreach,
     started: Started,
+    /// Somebody may wait for a place among the conversations of this cycle.
+    waits: bool,
+    /// Since [`AccountHealth::take_freed`] a place was given back while somebody may wait for one.
+    freed: bool,
+}
+
+impl Known {
+    fn now(&self) -> Outreach {
+        self.outreach.with_started(self.started.count())
+    }
+
+    fn end(&mut self, person: u64, started: bool) {
+        self.freed |= self.started.end(person, started) && self.waits;
+    }
 }
 
 /// A message to a stranger that was claimed while the channel counts new conversations: it has a place among them. Dropped before
@@ -58,17 +72,17 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
-    /// The attempt ended. With `started`, it reached the channel, or may have. Whether its place is free again.
-    pub(crate) fn end(mut self, started: bool) -> bool {
+    /// The attempt ended. With `started`, it reached the channel, or may have.
+    pub(crate) fn end(mut self, started: bool) {
         self.ended = true;
-        self.account.known.lock().started.end(self.person, started)
+        self.account.known.lock().end(self.person, started);
     }
 }
 
 impl Drop for Starting {
     fn drop(&mut self) {
         if !self.ended {
-            self.account.known.lock().started.end(self.person, false);
+            self.account.known.lock().end(self.person, false);
         }
     }
 }
@@ -86,8 +100,18 @@ impl AccountHealth {
 
     /// The same with the conversations that were started since, or are about to be.
     pub(crate) fn outreach_now(&self) -> Outreach {
-        let known = self.known.lock();
-        known.outreach.with_started(known.started.count())
+        self.known.lock().now()
+    }
+
+    /// The end of the cycle, if a place was given back since the last call while somebody may have waited for one, and one is left at `now`:
+    /// of those who were put off until then, as many may go as there are places.
+    pub(crate) fn take_freed(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut known = self.known.lock();
+        if !std::mem::take(&mut known.freed) {
+            return None;
+        }
+        let outreach = known.now().at(now);
+        outreach.cycle_end.filter(|_| outreach.left().is_some_and(|left| left > 0))
     }
 
     /// How many conversations were started since the channel told its count, or are about to be.
@@ -98,6 +122,9 @@ impl AccountHealth {
     /// The channel told it. To be called within the turn.
     pub(crate) fn publish_outreach(&self, outreach: Outreach) {
         let mut known = self.known.lock();
+        if known.outreach.cycle_end != outreach.cycle_end {
+            known.waits = false;
+        }
         known.outreach = outreach;
         known.started.told();
     }
@@ -110,10 +137,13 @@ impl AccountHealth {
         now: Timestamp,
     ) -> Result<Option<Starting>, OutreachWait> {
         let mut known = self.known.lock();
-        let outreach = known.outreach.with_started(known.started.count());
+        let outreach = known.now();
         match outreach.wait(now) {
             Some(OutreachWait::Quota(_)) if known.started.has(person) => {}
-            Some(wait) => return Err(wait),
+            Some(wait) => {
+                known.waits |= matches!(wait, OutreachWait::Quota(_));
+                return Err(wait);
+            }
             None => {}
         }
         if outreach.at(now).quota.is_none() {
@@ -184,7 +214,11 @@ impl Accounts {
                 OutreachRecord::default()
             });
             let started = Started::stored(record.started);
-            let known = Mutex::new(Known { health, outreach: record.told, started, ..Known::default() });
+            // Who waited before the start is not known, nor whether a place was given back just before the end.
+            let may_wait = record.told.quota.is_some();
+            let (waits, freed) = (may_wait, may_wait);
+            let known = Known { health, outreach: record.told, started, waits, freed, ..Known::default() };
+            let known = Mutex::new(known);
             Arc::new(AccountHealth { turn: tokio::sync::Mutex::new(()), known })
         };
         all.entry(connector).or_insert_with(load).clone()

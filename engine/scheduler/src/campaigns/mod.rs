@@ -4,8 +4,9 @@
 //!
 //! A row becomes a message in one batch, under the condition that it is pending and that the campaign runs, so a crash between two
 //! batches neither loses a row nor sends one twice; there is nothing else to remember. Only so many messages of a campaign wait in the
-//! queue at a time: what is to be stopped is quickly stopped, and memory and lanes see a campaign of any size as a small one. Pace, quiet
-//! hours and limits are the lane's.
+//! queue at a time: what is to be stopped is quickly stopped, and memory and lanes see a campaign of any size as a small one. Those that are
+//! put off because they would start conversations are counted apart: people who are known do not wait for strangers. Pace, quiet hours and
+//! limits are the lane's.
 
 mod rows;
 pub(crate) mod signals;
@@ -25,6 +26,9 @@ use crate::rules::session::wait_of;
 /// Whose campaign, and its number.
 type Which = (TenantIndex, u32);
 
+/// Messages of a campaign that are put off, at most, as a multiple of its window: they wait for days, and those behind them do not wait for
+/// them; but the queue must not grow with the campaign.
+const PUT_OFF_WINDOWS: usize = 20;
 /// The most characters of a session's reason that are kept.
 const REASON_CHARS: usize = 500;
 
@@ -161,8 +165,12 @@ impl Feeder {
         };
         // 3.
         let batch = options.campaigns.batch.max(1);
-        let waiting = usize::try_from(counts.queued).unwrap_or(usize::MAX);
-        let room = options.campaigns.window.saturating_sub(waiting);
+        let waiting = usize::try_from(counts.queued.saturating_sub(counts.put_off)).unwrap_or(usize::MAX);
+        let put_off = usize::try_from(counts.put_off).unwrap_or(usize::MAX);
+        // Each of those may turn out to be to a stranger.
+        let may_be_put_off =
+            options.campaigns.window.saturating_mul(PUT_OFF_WINDOWS).saturating_sub(put_off.saturating_add(waiting));
+        let room = options.campaigns.window.saturating_sub(waiting).min(may_be_put_off);
         let pending = usize::try_from(counts.pending).unwrap_or(usize::MAX);
         // Not a row for each message that ends: a batch costs what a row does.
         if room == 0 || room < batch.min(pending).min(options.campaigns.window) {

@@ -22,7 +22,7 @@ use pombo_domain::ports::{
 };
 
 use super::demands::{Answer, Taken};
-use super::overtaken;
+use super::overtaken::{self, Overtaken};
 use super::refusals::{refused_before, refused_by};
 use super::templates::Templates;
 use super::{Ended, InFlight, LaneConfig};
@@ -30,6 +30,7 @@ use crate::account::Starting;
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::observer::LaneShared;
+use crate::queued;
 use crate::rules::health;
 use crate::rules::retry::Ending;
 
@@ -92,6 +93,7 @@ struct Claim<'a> {
     context: &'a Context,
     config: &'a LaneConfig,
     shared: &'a LaneShared,
+    overtaken: Overtaken,
     done: ClaimDone,
     /// What is to be stored: attempts, and messages that fail without one.
     updates: Vec<Update>,
@@ -128,14 +130,20 @@ pub(super) async fn claim(
     let _turn = context.gate.turn(config.connector.tenant).await;
     let done = ClaimDone { taken: candidates.len(), ..ClaimDone::default() };
     let keys: Vec<MessageKey> = candidates.iter().map(|candidate| candidate.entry.key).collect();
-    let loaded = match load(&context, &keys) {
-        Ok(loaded) => loaded,
+    let store = &*context.ports.store;
+    let read = || -> StoreResult<_> {
+        let overtaken = Overtaken::of(store, config.connector.index, config.idempotent)?;
+        Ok((queued::messages(store, &keys)?, overtaken))
+    };
+    let (loaded, overtaken) = match read() {
+        Ok(read) => read,
         Err(error) => return ClaimDone { back: candidates, error: Some(error), ..done },
     };
     let mut claim = Claim {
         context: &context,
         config: &config,
         shared: &shared,
+        overtaken,
         done,
         updates: Vec::with_capacity(keys.len()),
         chats: HashMap::new(),
@@ -266,7 +274,7 @@ impl Claim<'_> {
                 (None, Some(kind)) => kind.identifier(&content.to).into_owned(),
                 (None, None) => content.to.clone(),
             });
-            match overtaken::is_overtaken(&*context.ports.store, &stored) {
+            match self.overtaken.takes(&**store, &stored) {
                 Ok(false) => {}
                 Ok(true) => {
                     self.cancel(&stored, overtaken::WHY, now);
@@ -287,6 +295,11 @@ impl Claim<'_> {
                         continue;
                     }
                     Ok(Answer::Later(reason, until)) => {
+                        // Nobody wants it by then. An earlier attempt may have reached the channel, so that to fail it would be a guess.
+                        if stored.state.attempts > 0 && ends_before(&stored, until) {
+                            checked.push(Checked::ended(candidate, stored, Ending::Expired));
+                            continue;
+                        }
                         self.done.passed_over |= reason.code == ReasonCode::Outreach;
                         self.postpone(&stored, reason, until, now);
                         continue;
@@ -443,11 +456,11 @@ impl Claim<'_> {
     }
 
     /// The channel takes the message later: it leaves the ready queue until then, so that others go on. One that nobody wants by then
-    /// fails.
+    /// fails: no attempt was made of it.
     fn postpone(&mut self, stored: &StoredMessage, reason: Reason, until: Timestamp, now: Timestamp) {
         let detail = format!("{}; until {}", reason.detail, until.to_iso());
         let reason = Reason { detail, ..reason };
-        if stored.message.expires_at(&stored.state).is_some_and(|end| end < until) {
+        if ends_before(stored, until) {
             return self.fail(stored, reason, now);
         }
         if let Ok(state) = stored.state.postpone(reason, until, now) {
@@ -513,6 +526,11 @@ impl Acting {
     }
 }
 
+/// Whether nobody wants a message any more at `until`.
+fn ends_before(stored: &StoredMessage, until: Timestamp) -> bool {
+    stored.message.expires_at(&stored.state).is_some_and(|end| end < until)
+}
+
 /// The text of a message that is not rendered: of content of the plugin's own what people read of it, otherwise as it is written.
 fn said(content: &NewMessage) -> String {
     match content.options.action {
@@ -546,24 +564,6 @@ fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, 
         message.id,
         ChatMessage { tenant, connector, chat, is_group: None, contact_name, act },
     )
-}
-
-/// Messages by key; one that cannot be read is left out and logged, so that it blocks no other.
-fn load(context: &Context, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>> {
-    let store = &context.ports.store;
-    match store.messages(keys) {
-        Err(StoreError::Damaged(_)) => keys
-            .iter()
-            .map(|key| match store.message(*key) {
-                Err(StoreError::Damaged(what)) => {
-                    tracing::error!(tenant = key.tenant.0, serial = key.serial, what, "a queued message is damaged");
-                    Ok(None)
-                }
-                other => other,
-            })
-            .collect(),
-        other => other,
-    }
 }
 
 /// Subject (where wanted) and text of the next message.

@@ -175,15 +175,19 @@ impl Demands {
         chat.is_some_and(|chat| self.acquaintances.lack(&*context.ports.store, to, chat).unwrap_or(true))
     }
 
-    /// A claim was stored. Messages that it put off for what is told otherwise by now are to be released.
+    /// A claim was stored. Messages that it put off for what is told otherwise by now, or for places that were given back meanwhile, are to
+    /// be released.
     pub(super) fn stored(&self, context: &Context, shared: &LaneShared, taken: &Taken) {
         if taken.put_off.is_empty() {
             return;
         }
         let told = shared.account_health.outreach();
-        let waits_until =
-            shared.account_health.outreach_now().wait(context.ports.clock.now()).and_then(OutreachWait::until);
-        let is_freed = |(asked, until): &&(Outreach, Timestamp)| *asked != told && waits_until != Some(*until);
+        let wait = shared.account_health.outreach_now().wait(context.ports.clock.now());
+        let waits_until = wait.and_then(OutreachWait::until);
+        let is_freed = |(asked, until): &&(Outreach, Timestamp)| {
+            let has_place = wait.is_none() && told.cycle_end == Some(*until);
+            has_place || (*asked != told && waits_until != Some(*until))
+        };
         let freed: Vec<Timestamp> = taken.put_off.iter().filter(is_freed).map(|(_, until)| *until).collect();
         context.signals.note_releases(shared.connector, &freed);
     }

@@ -218,7 +218,7 @@ impl Lane {
 
     /// Runs until draining is over, or the connector is deleted and its queue is empty. Each turn of the loop:
     ///
-    /// 1. take what was signalled: the connector changed, its connection may work again;
+    /// 1. take what was signalled: the connector changed, its connection may work again, a conversation more may be started;
     /// 2. hand claimed messages to the connector;
     /// 3. begin to store the outcomes that are there;
     /// 4. claim what the pace and the free room allow;
@@ -240,6 +240,9 @@ impl Lane {
                 } else {
                     breaker::probe_now(&mut self.shared.pace.lock(), now);
                 }
+            }
+            if let Some(cycle_end) = self.shared.account_health.take_freed(now) {
+                self.context.signals.note_releases(self.shared.connector, &[cycle_end]);
             }
             // 2.
             let send_again = self.start_sends(now);
@@ -403,16 +406,6 @@ impl Lane {
         has_place || self.config.demands.starts_conversation(&self.context, to, chat)
     }
 
-    /// A message to a stranger did not reach the channel. Where nobody else could be written to because of it, somebody can now.
-    fn place_is_free(&self, now: Timestamp) {
-        let outreach = self.shared.account_health.outreach_now().at(now);
-        if outreach.left() == Some(1)
-            && let Some(end) = outreach.cycle_end
-        {
-            self.context.signals.note_releases(self.shared.connector, &[end]);
-        }
-    }
-
     /// Takes this outcome and all others that have already come.
     fn sent(&mut self, first: Sent) {
         let now = self.context.ports.clock.now();
@@ -431,10 +424,7 @@ impl Lane {
 
     fn note_outcome(&mut self, mut in_flight: InFlight, outcome: SendOutcome, now: Timestamp) {
         if let Some(starting) = in_flight.starting.take() {
-            let started = matches!(outcome, SendOutcome::Accepted { .. } | SendOutcome::Unknown(_));
-            if starting.end(started) {
-                self.place_is_free(now);
-            }
+            starting.end(matches!(outcome, SendOutcome::Accepted { .. } | SendOutcome::Unknown(_)));
         }
         let name = outcome::counter(&self.context.metrics, &outcome);
         let accepted = matches!(outcome, SendOutcome::Accepted { .. });

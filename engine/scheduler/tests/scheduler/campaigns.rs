@@ -17,12 +17,16 @@ fn change(change: CampaignChange) -> Change {
 
 /// A template, and a campaign with its rows fixed; it runs.
 fn running(world: &World, prepare: impl FnOnce(&mut Campaign)) {
+    let addresses: Vec<String> = (1..=ROWS).map(|n| format!("c{n}@example.org")).collect();
+    running_to(world, &addresses, prepare);
+}
+
+fn running_to(world: &World, addresses: &[String], prepare: impl FnOnce(&mut Campaign)) {
     let template = samples::template(TENANT, "Olá {{nome}}");
     world.write(vec![Change::Template(Box::new(TemplateChange::Put(template.clone())))]);
     let mut draft = samples::campaign(TENANT, LANE);
     prepare(&mut draft);
     world.write(vec![change(CampaignChange::Put(draft))]);
-    let addresses: Vec<String> = (1..=ROWS).map(|n| format!("c{n}@example.org")).collect();
     let rows = samples::campaign_rows(addresses.iter().map(String::as_str));
     world.write(vec![change(CampaignChange::Freeze { tenant: TENANT, campaign: 1, rows })]);
     put(world, |campaign| campaign.frozen(campaign.scheduled_at, NOON).expect("a draft").with_text_of(&template));
@@ -182,6 +186,56 @@ async fn a_campaign_starts_at_its_time() {
     assert_eq!(counts(&world).pending, ROWS as u64);
     world.clock.advance(2_000).await;
     world.clock.advance(1_000).await;
+    assert_each_once(&world);
+}
+
+/// The account may start no conversation until then.
+async fn locked(world: &World, until: Option<pombo_domain::Timestamp>) {
+    let told = serde_json::json!({ "lockedUntilMillis": until.map(|at| at.0) });
+    world.tell(vec![ChannelEvent::Other("outreach".to_owned(), told.to_string())]).await.expect("taken");
+}
+
+#[tokio::test]
+async fn people_who_are_known_do_not_wait_for_strangers_who_are_put_off() {
+    let mut world = small(World::two_way(free()));
+    world.start().await;
+    let strangers = 12;
+    let address = |n: usize| if n < strangers { format!("5521{n:07}") } else { format!("5511{n:07}") };
+    let addresses: Vec<String> = (0..ROWS).map(address).collect();
+    let wrote = addresses[strangers..].iter().map(|known| ChannelEvent::Message(from(known, &format!("of {known}"))));
+    world.tell(wrote.collect()).await.expect("taken");
+    let until = NOON.plus_ms(4 * 3_600_000);
+    locked(&world, Some(until)).await;
+    running_to(&world, &addresses, |_| {});
+    for _ in 0..5 {
+        world.clock.advance(1_000).await;
+    }
+    let stood = counts(&world);
+    assert_eq!((stood.pending, stood.queued, stood.put_off), (0, strangers as u64, strangers as u64), "{stood:?}");
+    assert_eq!(stood.accepted, (ROWS - strangers) as u64);
+    assert_eq!(campaign(&world).status, CampaignStatus::Running, "it is not finished");
+    world.clock.advance_to(until.plus_ms(10_000)).await;
+    assert_each_once(&world);
+}
+
+#[tokio::test]
+async fn no_more_rows_are_put_off_than_twenty_windows() {
+    let mut world = World::two_way(free());
+    world.options.campaigns.window = 1;
+    world.options.campaigns.batch = 1;
+    world.start().await;
+    locked(&world, Some(NOON.plus_ms(4 * 3_600_000))).await;
+    let addresses: Vec<String> = (0..ROWS).map(|n| format!("5521{n:07}")).collect();
+    running_to(&world, &addresses, |_| {});
+    for _ in 0..30 {
+        world.clock.advance(1_000).await;
+    }
+    let stood = counts(&world);
+    assert_eq!((stood.pending, stood.queued, stood.put_off), (5, 20, 20), "{stood:?}");
+    locked(&world, None).await;
+    for _ in 0..30 {
+        world.clock.advance(1_000).await;
+    }
     assert_each_once(&world);
 }
 

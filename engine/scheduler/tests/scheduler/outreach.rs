@@ -1,13 +1,17 @@
 //! How far a channel lets an account start conversations, kept to: strangers wait, and nobody else does.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pombo_domain::model::connector::WarmUp;
 use pombo_domain::model::inbound::Inbound;
-use pombo_domain::model::message::{NewMessage, Status};
+use pombo_domain::model::message::{MessageOptions, NewMessage, Status};
 use pombo_domain::model::rules::{Rules, Throughput};
 use pombo_domain::model::{Outreach, Pace};
-use pombo_domain::ports::{Change, ChannelEvent, ConnectorEvents, RuleStore, SendOutcome, SessionState};
+use pombo_domain::ports::{
+    Change, ChannelEvent, ConnectorEvents, RuleChange, RuleStore, SendOutcome, SessionState, StoreError,
+};
 use pombo_domain::{MessageKey, Timestamp};
 use pombo_scheduler::rules::draw::{Draw, between};
 
@@ -130,6 +134,26 @@ async fn what_was_claimed_ahead_goes_back_when_the_account_is_locked() {
 }
 
 #[tokio::test]
+async fn one_that_nobody_wants_at_the_end_of_the_lock_fails_unless_an_earlier_attempt_may_have_sent_it() {
+    let mut world = World::two_way(free());
+    world.connectors.describe(|plugin| plugin.idempotent_resend = true);
+    world.connectors.act(|_| Does::Answer(SendOutcome::Unknown("the connection broke".to_owned())));
+    world.start().await;
+    let wanted = |address| {
+        let expires_at = Some(NOON.plus_ms(60_000));
+        NewMessage { options: MessageOptions { expires_at, ..MessageOptions::default() }, ..to(address) }
+    };
+    let in_doubt = world.post(wanted("5521"));
+    settle().await;
+    assert_eq!(world.shown(in_doubt), "WAITING unknown_outcome", "it is to be tried again");
+    world.tell(locked(world.clock_now().plus_ms(HOUR_MS))).await.expect("taken");
+    let untried = world.post(wanted("5522"));
+    world.clock.advance(10_000).await;
+    assert_eq!((world.shown(in_doubt), world.shown(untried)), ("UNKNOWN expired".into(), "FAILED outreach".into()));
+    assert_eq!(world.connectors.texts(), ["5521"], "neither was sent in the lock");
+}
+
+#[tokio::test]
 async fn strangers_in_front_do_not_delay_those_behind_them() {
     let pace = Pace { delay_min_ms: 1_000, delay_max_ms: 1_000, ..free() };
     let known: Vec<String> = (0..6).map(|n| format!("5511{n:07}")).collect();
@@ -232,6 +256,77 @@ async fn an_early_end_is_not_forgotten_over_a_crash() {
 }
 
 #[tokio::test]
+async fn a_release_that_the_store_refuses_pauses_between_its_tries_and_holds_up_nothing_that_is_due() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    wrote(&world, &["5511".to_owned()]).await;
+    world.tell(locked(world.clock_now().plus_ms(4 * HOUR_MS))).await.expect("taken");
+    let keys = world.post_all(TENANT, strangers(20));
+    let due_at = world.clock_now().plus_ms(10_000);
+    let due = world.post(NewMessage { scheduled_at: Some(due_at), ..to("5511") });
+    settle().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let (counted, waiting) = (tries.clone(), keys.clone());
+    world.store.refuse(move |_, batch| {
+        let releases = |change: &Change| matches!(change, Change::Update(update) if waiting.contains(&update.key));
+        let is_refused = batch.changes.iter().any(releases);
+        counted.fetch_add(usize::from(is_refused), Ordering::SeqCst);
+        is_refused.then(unavailable)
+    });
+    world.tell(tells(Outreach::default())).await.expect("taken");
+    assert_eq!(tries.load(Ordering::SeqCst), 1, "the next try comes after a pause");
+    world.clock.advance_to(due_at).await;
+    assert_eq!(world.status(due), Status::Sent);
+    let tries = tries.load(Ordering::SeqCst);
+    assert!((3..30).contains(&tries), "{tries} tries in ten seconds");
+    world.store.no_plan();
+    world.clock.advance(60_000).await;
+    assert!(keys.iter().all(|key| world.status(*key) == Status::Sent), "{}", world.shown(keys[0]));
+}
+
+/// From now on a page of messages counts as damaged, and so does the first message that is read alone.
+fn damage_first(world: &World) {
+    let mut is_first = true;
+    world.store.fail_reads(move |method| {
+        let is_damaged = method == "messages" || (method == "message" && std::mem::take(&mut is_first));
+        is_damaged.then(|| StoreError::Damaged("a planned fault".to_owned()))
+    });
+}
+
+#[tokio::test]
+async fn a_damaged_message_holds_up_no_other_that_is_released_or_due() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    wrote(&world, &["5511".to_owned()]).await;
+    let until = world.clock_now().plus_ms(4 * HOUR_MS);
+    world.tell(locked(until)).await.expect("taken");
+    let put_off = world.post_all(TENANT, strangers(3));
+    let due_at = world.clock_now().plus_ms(60_000);
+    let due = world.post_all(TENANT, vec![NewMessage { scheduled_at: Some(due_at), ..to("5511") }; 3]);
+    settle().await;
+    assert!(put_off.iter().all(|key| waits_until(&world, *key, until)));
+
+    damage_first(&world);
+    world.tell(tells(Outreach::default())).await.expect("taken");
+    assert!(put_off[1..].iter().all(|key| world.status(*key) == Status::Sent), "{}", world.shown(put_off[1]));
+    assert!(waits_until(&world, put_off[0], until));
+
+    damage_first(&world);
+    world.clock.advance_to(due_at.plus_ms(1_000)).await;
+    assert!(due[1..].iter().all(|key| world.status(*key) == Status::Sent), "{}", world.shown(due[1]));
+    assert_eq!(world.shown(due[0]), "WAITING scheduled");
+
+    // It can be read again.
+    world.crash().await;
+    world.store.no_read_plan();
+    world.start().await;
+    world.clock.advance(1_000).await;
+    assert_eq!((world.status(due[0]), world.status(put_off[0])), (Status::Sent, Status::Waiting));
+    world.clock.advance_to(until.plus_ms(1_000)).await;
+    assert_eq!(world.status(put_off[0]), Status::Sent);
+}
+
+#[tokio::test]
 async fn another_account_is_not_held_by_the_lock_of_the_one_before() {
     let mut world = World::two_way(free());
     world.start().await;
@@ -310,6 +405,63 @@ async fn no_more_conversations_are_started_than_the_channel_allows_in_a_cycle() 
     assert_eq!(texts.iter().filter(|address| *address == "55210000000").count(), 2);
     assert_eq!(texts.len(), 24, "none of them twice");
     world.assert_nothing_queued();
+}
+
+/// A message that ends before the connector gives its place back, too: its text cannot be rendered, or its claim is not stored.
+#[tokio::test]
+async fn a_place_that_is_not_used_is_given_to_one_who_waits() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let cycle_end = world.clock_now().plus_ms(24 * HOUR_MS);
+    let told = Outreach { quota: Some(5), used: Some(4), cycle_end: Some(cycle_end), locked_until: None };
+    world.tell(tells(told)).await.expect("taken");
+    let notes = Arc::new(AtomicUsize::new(0));
+    let counted = notes.clone();
+    world.store.refuse(move |_, batch| {
+        let is_note = |change: &&Change| matches!(change, Change::Rule(RuleChange::OutreachReleased { .. }));
+        counted.fetch_add(batch.changes.iter().filter(is_note).count(), Ordering::SeqCst);
+        None
+    });
+    let mut messages = vec![NewMessage { text: "{{ nobody }}".to_owned(), ..to("5566") }];
+    messages.extend(strangers(3));
+    let keys = world.post_all(TENANT, messages);
+    settle().await;
+    assert_eq!(world.shown(keys[0]), "FAILED render");
+    let sent = keys[1..].iter().filter(|key| world.status(**key) == Status::Sent).count();
+    let waiting = keys[1..].iter().filter(|key| waits_until(&world, **key, cycle_end)).count();
+    assert_eq!((sent, waiting), (1, 2));
+    assert_eq!(notes.load(Ordering::SeqCst), 0, "nothing of it was stored, so nothing is to be noted");
+    assert_eq!(world.view().outreach.and_then(Outreach::left), Some(0));
+}
+
+/// The pace lets nobody take the first place before the second one is given back.
+#[tokio::test]
+async fn places_that_are_given_back_one_after_the_other_are_all_used() {
+    let mut world = World::two_way(Pace { delay_min_ms: 10_000, delay_max_ms: 10_000, ..free() });
+    let not_there = |ms| Does::After(ms, SendOutcome::InvalidRecipient("not there".into()));
+    world.connectors.act(move |sent| match sent.text.as_str() {
+        "5561" => not_there(25_000),
+        "5562" => not_there(16_000),
+        _ => Does::Answer(accepted()),
+    });
+    world.start().await;
+    wrote(&world, &["5511".to_owned()]).await;
+    let cycle_end = world.clock_now().plus_ms(24 * HOUR_MS);
+    let told = Outreach { quota: Some(2), used: Some(0), cycle_end: Some(cycle_end), locked_until: None };
+    world.tell(tells(told)).await.expect("taken");
+    let in_vain = world.post_all(TENANT, vec![to("5561"), to("5562")]);
+    world.clock.advance(12_000).await;
+    let waiting = world.post_all(TENANT, strangers(3));
+    world.clock.advance(10_000).await;
+    assert!(waiting.iter().all(|key| waits_until(&world, *key, cycle_end)));
+    let known = world.post(to("5511"));
+    world.clock.advance(5_000).await;
+    assert!(in_vain.iter().all(|key| world.status(*key) == Status::Failed), "at the 25th and the 26th second");
+    assert_eq!(world.status(known), Status::Sent, "the next one may go ten seconds later");
+    world.clock.advance(60_000).await;
+    let sent = waiting.iter().filter(|key| world.status(**key) == Status::Sent).count();
+    let waiting = waiting.iter().filter(|key| waits_until(&world, **key, cycle_end)).count();
+    assert_eq!((sent, waiting), (2, 1));
 }
 
 #[tokio::test]

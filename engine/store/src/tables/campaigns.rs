@@ -16,8 +16,8 @@ use crate::staged::Staged;
 const WHAT: &str = "campaigns";
 const COUNTS: &str = "counts of campaigns";
 
-/// The format of campaigns and of their counts. Format 2 brought the text that was fixed, what the channel keeps back, and what it refused
-/// for now; format 1 is read, never written.
+/// The format of campaigns and of their counts. Format 2 brought the text that was fixed, what the channel keeps back, what it refused for
+/// now, and what is put off; format 1 is read, never written.
 const FORMAT: u8 = 2;
 
 /// Rows of which one page looks, at most.

@@ -109,6 +109,7 @@ impl From<CampaignCounts1> for CampaignCounts {
             skipped_by: old.skipped_by,
             held: 0,
             put_back_by: BTreeMap::new(),
+            put_off: 0,
         }
     }
 }

@@ -57,8 +57,9 @@ impl DiskStore {
             let reports = backend.get(Space::Events, &keys::receipts(message))?;
             let reports = reports.map(|row| receipts::parse(&row)).transpose()?.unwrap_or_default();
             let outcome = match RowOutcome::of(&stands, &reports) {
-                // An earlier engine did not tell these apart.
+                // Earlier engines did not tell these apart.
                 RowOutcome::Held if state.outcome == RowOutcome::Accepted => RowOutcome::Accepted,
+                RowOutcome::PutOff if state.outcome == RowOutcome::Queued => RowOutcome::Queued,
                 outcome => outcome,
             };
             if record.id != id || outcome != state.outcome {
@@ -76,7 +77,7 @@ impl DiskStore {
             let used = |counts: &CampaignCounts| {
                 let by = counts.failed_by.iter().filter(|(_, rows)| **rows > 0).map(|(_, rows)| *rows).sum::<u64>();
                 let skipped = counts.skipped_by.values().sum::<u64>();
-                (counts.by_status(), by, skipped, counts.held)
+                (counts.by_status(), by, skipped, counts.held, counts.put_off)
             };
             if used(&counts) != used(&stored) {
                 problems.add(|| format!("campaign {}/{number}: its rows are counted wrongly", tenant.0));

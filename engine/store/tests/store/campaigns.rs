@@ -121,6 +121,31 @@ async fn what_the_channel_keeps_back_or_refuses_for_now_is_counted_beside_where_
 }
 
 #[tokio::test]
+async fn what_is_put_off_stays_queued_and_is_counted_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let mut store = open(folder.path(), &clock);
+    running(&store, 2).await;
+    let keys = insert(&store, A, vec![row_message(Some(1)), row_message(Some(2))]).await;
+    let (now, reason) = (clock.now(), Reason::new(ReasonCode::Outreach, "locked"));
+    let until = now.plus_ms(60_000);
+    step(&store, keys[0], |state| state.postpone(reason.clone(), until, now).unwrap()).await;
+    assert_eq!((counts(&store).queued, counts(&store).put_off), (2, 1));
+    assert_sound(&store);
+    drop(store);
+    store = open(folder.path(), &clock);
+    assert_eq!((counts(&store).queued, counts(&store).put_off), (2, 1));
+    assert_eq!(store.campaign_row(A, 1, 1).unwrap().unwrap().state.outcome, RowOutcome::PutOff);
+    assert_eq!(store.open_campaign_rows(A, 1, RowStatus::Queued, 0, 10).unwrap().len(), 2);
+    step(&store, keys[0], |state| state.release(now).unwrap()).await;
+    assert_eq!((counts(&store).queued, counts(&store).put_off), (2, 0));
+    step(&store, keys[0], |state| state.postpone(reason.clone(), until, now).unwrap()).await;
+    step(&store, keys[0], |state| state.withdraw(now).unwrap()).await;
+    assert_eq!((counts(&store).pending, counts(&store).queued, counts(&store).put_off), (1, 1, 0));
+    assert_sound(&store);
+}
+
+#[tokio::test]
 async fn what_is_sent_in_its_name_is_a_row_of_its_own_unless_it_was_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), &clock());

@@ -2,7 +2,7 @@
 
 use pombo_domain::model::TenantSettings;
 use pombo_domain::model::inbound::{Inbound, InboundContent};
-use pombo_domain::ports::{AutomationChange, Change, OwnEffect, OwnMessage, StoreResult};
+use pombo_domain::ports::{AutomationChange, Change, OwnEffect, OwnMessage, StoreError, StoreResult};
 
 use super::BatchBuilder;
 
@@ -50,8 +50,15 @@ impl BatchBuilder<'_> {
         let effect = self.effect_of(inbound, &settings);
         self.settings = Some(settings);
         let Some(effect) = effect else { return Ok(None) };
-        if store.message_by_provider_id(self.connector.index, &inbound.provider_id)?.is_some() {
-            return Ok(None);
+        match store.message_by_provider_id(self.connector.index, &inbound.provider_id) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(None),
+            // It is one of ours, and no more is asked. It must not hold up all events of its connector forever.
+            Err(StoreError::Damaged(what)) => {
+                tracing::error!(connector = %self.connector.id, what, "a message that the channel tells of is damaged");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         }
         if effect == OwnEffect::Resumes {
             let place = self.changes.iter().filter(|change| matches!(change, Change::Event(_))).count();

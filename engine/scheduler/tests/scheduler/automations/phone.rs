@@ -101,6 +101,29 @@ async fn an_answer_that_is_being_made_or_waits_to_be_sent_is_too_late() {
     office.assert_done();
 }
 
+/// The connector may be given the same message again, so that one in doubt is tried once more. The doubt is not in its state by then.
+#[tokio::test]
+async fn an_answer_that_may_have_been_sent_already_is_not_canceled() {
+    let mut office = Office::new().await;
+    office.connectors.describe(|plugin| plugin.idempotent_resend = true);
+    office.connectors.act(|sent| match sent.attempt {
+        1 => Does::Answer(SendOutcome::Unknown("the connection broke".to_owned())),
+        _ => Does::Answer(accepted()),
+    });
+    office.automation(10, |_| ()).await;
+    office.plugins.act(|call| says(None, true, vec![say(&format!("answer to {}", text_of(&call.event)))]));
+    office.start().await;
+    office.hears("5511", "oi").await;
+    assert_eq!(office.connectors.texts(), ["answer to oi"]);
+    office.types("5511", "it is me").await;
+    assert_eq!(paused(&office, "5511"), by_phone(NOON.plus_ms(2 * HOUR)));
+    office.advance(60 * SECOND).await;
+    assert_eq!(office.connectors.texts(), ["answer to oi"; 2]);
+    let rows = office.store().list_messages(TENANT, MessageFilter::default(), 0, 9).await.expect("readable").rows;
+    assert_eq!((rows.len(), rows[0].state.status), (1, Status::Sent));
+    office.assert_done();
+}
+
 #[tokio::test]
 async fn a_word_on_the_phone_gives_the_conversation_back_and_is_deleted() {
     let mut office = answering().await;
@@ -163,6 +186,27 @@ async fn what_is_not_said_by_the_owner_now_pauses_nothing() {
     assert_eq!(paused(&office, "5511"), by_phone(at.plus_ms(300_000)), "as long as the tenant says, by another word");
     office.types("5511", "Robô").await;
     assert_eq!(paused(&office, "5511"), None);
+    office.assert_done();
+}
+
+/// The channel's id leads to a message of ours, whatever else is known of it.
+#[tokio::test]
+async fn the_echo_of_a_message_that_is_damaged_is_taken_and_pauses_nothing() {
+    let mut office = answering().await;
+    office.hears("5511", "oi").await;
+    let content = inbound::InboundContent::Text("answer to oi".to_owned());
+    let echo = Inbound { from_me: true, content, sent_at: office.now(), ..from("5511", "OURS") };
+    for (error, is_taken) in [(unavailable(), false), (StoreError::Damaged("a planned fault".to_owned()), true)] {
+        let told = error.to_string();
+        office.store().fail_reads(move |method| (method == "message_by_provider_id").then(|| error.clone()));
+        let events = vec![ChannelEvent::Message(echo.clone())];
+        let taken = office.handle().intake().take(LANE, events, Vec::new()).await;
+        assert_eq!(taken.is_ok(), is_taken, "{told}");
+        office.settle().await;
+        assert_eq!(paused(&office, "5511"), None, "{told}");
+    }
+    office.store().no_read_plan();
+    assert_eq!(office.log(), [""; 0]);
     office.assert_done();
 }
 

@@ -191,7 +191,7 @@ fn who_is_beyond_the_portfolios_limit_is_500_and_is_not_written_to_when_the_limi
     desk.template(&desk.body(&first))?;
     let (body, _) = failed(desk.try_template(&desk.body(&second))?)?;
     ensure!(text_of(&body, "message")?.contains("will not be"), "{body}");
-    assert_eq!(desk.queued(&second)?["status"], "CANCELED");
+    assert_eq!(desk.queued(&second)?["status"], "FAILED");
     limited(&json!("TIER_2K"))?;
     desk.another_goes()?;
     assert_eq!(desk.bench.graph.messages_to(&second)?, 0);

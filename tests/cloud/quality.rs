@@ -2,6 +2,7 @@
 //! restriction does, so that the pace slows down and at last stops, until a person decides.
 
 use anyhow::{Context, Result, ensure};
+use pombo_tests::http::Client;
 use pombo_tests::wait::{PATIENCE, until};
 use pombo_tests::whatsapp::{Events, connected};
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ impl Bench {
     /// Meta rates the number so, and the connector asks how it is.
     fn rated(&self, quality: &str) -> Result<()> {
         self.graph.number(&json!({"quality": quality}))?;
-        self.tenant.client.post(&format!("/v1/connectors/{}/session", self.connector), &json!({}))?.expect(200)?;
+        let zapini = Client::new(self.tenant.client.address()).bearer(&self.tenant.key);
+        zapini.get(&format!("/zapini/instances/{}/status?realtime=true", self.connector))?.expect(200)?;
         Ok(())
     }
 

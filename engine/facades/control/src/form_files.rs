@@ -29,5 +29,5 @@ pub(crate) async fn receive<F: Form>(form: Multipart<'_, F>) -> Result<(String, 
         }
         received = Some((file_name, file));
     }
-    received.ok_or_else(|| Error::invalid("file", "send the list as this part").into())
+    received.ok_or_else(|| Error::invalid("file", "send the file as this part").into())
 }

@@ -91,7 +91,7 @@ fn what_to_do(code: &str) -> Option<&'static str> {
         "INSTANCE_DISCONNECTED" => {
             "POST /instances/{instance_id}/reconnect; if that asks for a scan, GET /instances/{instance_id}/qr"
         }
-        "QR_NOT_AVAILABLE" => "GET /instances/{uuid}/qr begins to connect the instance",
+        "QR_NOT_AVAILABLE" => "GET /instances/{instance_id}/qr begins to connect the instance",
         "WINDOW_CLOSED" => "wait until the person writes, or send what WhatsApp takes at any time",
         "DAILY_LIMIT_REACHED" | "THROTTLED" | "NOT_SENT" => "send it again after retry_after seconds",
         "OUTCOME_UNKNOWN" => "look whether it was done before you repeat it",

@@ -331,7 +331,7 @@ async fn each_message_has_the_file_that_the_header_shows() {
         Component::Header { format: HeaderFormat::Image, text: None, examples: Default::default(), example: None };
     let components = [vec![header], template.components.clone()].concat();
     let template = Template { components, ..Template::clone(&template) };
-    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template)))]);
+    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template.clone())))]);
     let file = Attachment {
         id: uuid::Uuid::from_u128(7),
         file_name: "foto.png".to_owned(),
@@ -339,7 +339,10 @@ async fn each_message_has_the_file_that_the_header_shows() {
         size: 9,
     };
     let shown = file.clone();
-    put(&world, |campaign| Campaign { header: Some(CampaignHeader::File(shown)), ..campaign.changed(NOON) });
+    put(&world, |campaign| {
+        let header = Some(CampaignHeader::File(shown));
+        Campaign { header, ..campaign.changed(NOON) }.with_text_of(&template)
+    });
     world.start().await;
     world.clock.advance(1_000).await;
     assert_each_once(&world);

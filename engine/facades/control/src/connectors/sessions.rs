@@ -105,7 +105,7 @@ pub(crate) struct SessionReport {
     pairing_code: Option<String>,
     /// With CONNECTED: the account.
     account: Option<SessionAccount>,
-    /// With CONNECTED: set while it does not hear what it should.
+    /// With CONNECTED, and only where the session is read (GET): set while it does not hear what it should.
     deaf: Option<Deaf>,
     /// What linking the account asks of a person now.
     link_step: Option<LinkStepReport>,

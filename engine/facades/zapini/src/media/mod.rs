@@ -213,7 +213,7 @@ impl MediaApi {
         state: State<'_>,
         /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
-    ) -> Result<Download, Refused<{ NAMED | VALUES }>> {
+    ) -> Result<Download, Refused<{ NAMED | VALUES | WRITE }>> {
         caller.must(Right::Read)?;
         let named = refs::entry(&state, &caller, &uuid.0.0).await?;
         let found = state.commands.message_file(caller.tenant, named.item.id)?;

@@ -226,6 +226,17 @@ impl Commands {
                     until.and_then(|until| u64::try_from(until.since(now)).ok()).unwrap_or(ASK_AGAIN_MS);
                 SentNow::NoOutreach { reason, retry_after_ms: retry_after_ms.max(1_000) }
             }
+            // The channel asked for a pause that is longer than anybody waits: the message ended without another attempt.
+            SentNow::NotSent { id, reason: Some(reason) } if reason.code == ReasonCode::Expired => {
+                let now = self.ports().clock.now();
+                let view = waiting.paces.pace(connector).ok().flatten();
+                match view.and_then(|view| view.throttled_until).filter(|until| *until > now) {
+                    Some(until) => SentNow::Throttled {
+                        retry_after_ms: u64::try_from(until.since(now)).unwrap_or(0).max(1_000),
+                    },
+                    None => SentNow::NotSent { id, reason: Some(reason) },
+                }
+            }
             other => other,
         }
     }

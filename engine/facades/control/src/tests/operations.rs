@@ -363,6 +363,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     let named = json!({"providerId": "x"});
     let bodies = [
         ("/resolve", json!({"outcome": "sent"})),
+        ("/active", json!({"active": true})),
         ("/connectors/{id}", json!({"name": "x"})),
         ("/connectors/{id}/messages", json!({"to": "1", "text": "x"})),
         ("/conversations/{id}/messages", json!({"text": "x"})),

@@ -34,13 +34,12 @@ async fn an_operation_of_the_plugins_own_is_carried_out_at_once_and_answered() {
     connectors.asked();
 
     // What the plugin does not know, and what has operations of its own here.
-    for kind in ["call", "list-templates"] {
+    for kind in ["call", "list-templates", ""] {
         let refused = engine.post(&engine.a, &path, json!({"kind": kind, "value": {}})).await;
         assert_eq!(refused.error(400).0, "unsupported", "{kind}");
     }
     let large = json!({"kind": "link-step", "value": "x".repeat(64 << 10)});
     assert_eq!(engine.post(&engine.a, &path, large).await.error(400).1, ["value"]);
-    assert_eq!(engine.post(&engine.a, &path, json!({"kind": "", "value": 1})).await.error(400).1, ["kind"]);
     engine.post(&engine.b, &path, body).await.error(404);
     assert!(connectors.asked().is_empty(), "nothing of it reached the plugin");
 }

@@ -340,6 +340,8 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     let template = engine.post(&engine.a, "/v1/templates", template).await.expect(201);
     let campaign = json!({"name": "Natal", "template": template["number"], "connectorId": connector});
     let campaign = engine.post(&engine.a, "/v1/campaigns", campaign).await.expect(201);
+    let endpoint = json!({"url": "https://hooks.example.com/", "connectorIds": [connector]});
+    engine.post(&engine.a, "/v1/webhook-endpoints", endpoint).await.expect(201);
     let owned = [
         ("/v1/queues/", id(&queue)),
         ("/v1/conversation-statuses/", id(&status)),

@@ -85,15 +85,16 @@ fn with_files(content: String, files: Vec<wit::Attachment>) -> String {
     let Ok(mut value) = serde_json::from_str::<serde_json::Value>(&content) else { return content };
     let file = |number: u64| {
         let file = files.get(usize::try_from(number).ok()?)?;
-        Some(match &file.url {
-            Some(link) => serde_json::json!({"link": link}),
-            None => serde_json::json!({"file": {
-                "media": file.media,
-                "filename": file.filename,
-                "contentType": file.content_type,
-                "size": file.size,
-            }}),
-        })
+        let mut named = serde_json::json!({"file": {
+            "media": file.media,
+            "filename": file.filename,
+            "contentType": file.content_type,
+            "size": file.size,
+        }});
+        if let Some(link) = &file.url {
+            named["link"] = serde_json::json!(link);
+        }
+        Some(named)
     };
     let mut rest = vec![&mut value];
     while let Some(value) = rest.pop() {
@@ -378,10 +379,10 @@ mod tests {
         let expected = |media: serde_json::Value| serde_json::json!({"header": {"media": media}, "other": {"attachment": 1}, "n": {"attachment": 0, "x": 1}});
         assert_eq!(sent(plain.clone(), None), expected(serde_json::json!({"attachment": 0})), "there is no file");
         let message = Outgoing { attachments: vec![file], ..plain };
-        let link = serde_json::json!({"link": "https://x"});
-        assert_eq!(sent(message.clone(), Some("https://x")), expected(link));
         let media = id.to_string();
         let file = serde_json::json!({"media": media, "filename": "a.png", "contentType": "image/png", "size": 1});
+        let linked = serde_json::json!({"file": file, "link": "https://x"});
+        assert_eq!(sent(message.clone(), Some("https://x")), expected(linked));
         assert_eq!(sent(message, None), expected(serde_json::json!({"file": file})));
     }
 

@@ -90,9 +90,9 @@ fn a_quality_that_became_worse_slows_the_number_down_and_pauses_it() -> Result<(
     assert_eq!(bench.graph.messages_to(&who)?, 0);
 
     // A person resumes it: what was counted before counts no longer, and Meta is asked again.
-    bench.graph.number(&json!({"quality": "GREEN"}))?;
     bench.tenant.set_paused(&bench.connector, false)?;
     connected(&bench.tenant, &bench.connector)?;
+    bench.rated("GREEN")?;
     bench.tenant.wait_status(&waits, &["SENT"])?;
     let good = bench.pace_when("green again", |now| now["quality"] == "green" && now["health"]["level"] == "good")?;
     assert_eq!(good["health"]["score"], 100, "{good}");

@@ -244,7 +244,9 @@ impl InstanceApi {
         let SessionState::QrCode(text) = view.session else {
             let message = "there is a QR code only while the status is qr_ready; connect the instance first";
             let failure = Failure::new(StatusCode::BAD_REQUEST, message);
-            return Err(Failure { code: Some("QR_NOT_AVAILABLE"), connector_id: Some(view.connector.id), ..failure }.into());
+            return Err(
+                Failure { code: Some("QR_NOT_AVAILABLE"), connector_id: Some(view.connector.id), ..failure }.into()
+            );
         };
         let qr_image = qr::png_data_url(&text)?;
         Ok(SerdeJson(OwnQrCode { success: true, qr: text, qr_image, status: InstanceStatus::QrReady }))

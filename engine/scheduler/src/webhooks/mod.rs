@@ -21,8 +21,8 @@ use futures::future::{self, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::model::delivery::{Delivery, DeliveryAttempt, DeliveryState, DeliveryStatus};
 use pombo_domain::ports::{
-    Batch, Change, DeliveryFilter, DueDelivery, DueEventDelivery, OutboundError, StoreError, StoreResult, WebhookChange,
-    WebhookTested,
+    Batch, Change, DeliveryFilter, DueDelivery, DueEventDelivery, OutboundError, StoreError, StoreResult,
+    WebhookChange, WebhookTested,
 };
 use pombo_domain::{ConnectorIndex, Timestamp};
 

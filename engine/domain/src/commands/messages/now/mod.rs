@@ -231,9 +231,9 @@ impl Commands {
                 let now = self.ports().clock.now();
                 let view = waiting.paces.pace(connector).ok().flatten();
                 match view.and_then(|view| view.throttled_until).filter(|until| *until > now) {
-                    Some(until) => SentNow::Throttled {
-                        retry_after_ms: u64::try_from(until.since(now)).unwrap_or(0).max(1_000),
-                    },
+                    Some(until) => {
+                        SentNow::Throttled { retry_after_ms: u64::try_from(until.since(now)).unwrap_or(0).max(1_000) }
+                    }
                     None => SentNow::NotSent { id, reason: Some(reason) },
                 }
             }

@@ -72,8 +72,8 @@ fn a_start_with_cached_plugins_is_quick() -> Result<()> {
         server.launch()?;
         best = best.min(server.started_with.as_secs_f64());
     }
-    // Compiling the plugins again would take ten times as much.
-    assert!(best < 0.5, "the quickest start took {best} s of processor time");
+    // Compiling the plugins again takes more than five seconds; a busy machine makes every start dearer.
+    assert!(best < 1.0, "the quickest start took {best} s of processor time");
     Ok(())
 }
 

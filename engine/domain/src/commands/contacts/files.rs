@@ -97,7 +97,7 @@ fn draft(row: RecipientRow) -> Result<ContactDraft> {
     let kind = match cell(KIND).map(|word| word.to_lowercase()).as_deref() {
         Some("whatsapp") => ContactType::WhatsApp,
         Some("email" | "e-mail") => ContactType::Email,
-        Some(_) => return Err(Error::invalid(Field::Type, "must be WHATSAPP or EMAIL")),
+        Some(_) => return Err(Error::invalid(Field::Type, "must be whatsapp or email")),
         None if row.to.contains('@') => ContactType::Email,
         None => ContactType::WhatsApp,
     };

@@ -4,17 +4,18 @@
 #   tests/all.sh            all steps
 #   tests/all.sh STEP…      these alone; `tests/all.sh --list` names them
 #
-# The engine's own crates are compiled once, at a low level, for the binary, which the end-to-end tests run, and for their own tests;
+# The engine's own crates are compiled without optimisation, for the binary, which the end-to-end tests run, and for their own tests;
 # `make build` and `make bench` compile them at full optimisation, over the same compiled dependencies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# low CARGO-ARGUMENTS: cargo at the tests' level. Only the workspace's own crates get it, so that no dependency is compiled again.
-low() {
+# plain CARGO-ARGUMENTS: cargo without optimisation of the workspace's own crates, and of these alone, so that no dependency is compiled
+# again.
+plain() {
   local crate levels=()
   for crate in $(cargo metadata --locked --no-deps --format-version 1 |
     python3 -c 'import json, sys; print(*(package["name"] for package in json.load(sys.stdin)["packages"]))'); do
-    levels+=(--config "profile.release.package.$crate.opt-level=${TEST_OPT_LEVEL:-1}")
+    levels+=(--config "profile.release.package.$crate.opt-level=${TEST_OPT_LEVEL:-0}")
   done
   cargo "$@" "${levels[@]}"
 }
@@ -30,7 +31,7 @@ structure() {
 }
 # Linking them keeps one core busy for minutes; the other one compiles what needs none of them.
 plugins() {
-  low build --release --locked --workspace --lib &
+  plain build --release --locked --workspace --lib &
   local libraries=$!
   plugins/build.sh
   wait $libraries
@@ -38,7 +39,7 @@ plugins() {
 }
 # The sandbox's tests start an example.
 binary() {
-  low build --release --locked --workspace --bins --examples
+  plain build --release --locked --workspace --bins --examples
   tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/release"
 }
 plugin-tests() {
@@ -52,10 +53,10 @@ units() {
   for file in engine/*/tests/*.rs engine/facades/*/tests/*.rs tests/graph-sim/tests/*.rs; do chosen+=(--test "$(basename "$file" .rs)"); done
   for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs tests/whatsapp-sim/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
   shopt -u nullglob
-  low test --release --locked --workspace --no-fail-fast "${chosen[@]}"
+  plain test --release --locked --workspace --no-fail-fast "${chosen[@]}"
 }
 # end-to-end SUITE
-end-to-end() { low test --release --locked --workspace --no-fail-fast --test "$1"; }
+end-to-end() { plain test --release --locked --workspace --no-fail-fast --test "$1"; }
 
 # Whether each documented operation succeeded in some test since `forget-operations`.
 forget-operations() { python3 tests/tools/operation_coverage.py --begin; }

@@ -25,22 +25,20 @@ pub(super) fn route(world: &Arc<World>, session: &SessionHandle, node: &Node) {
 fn acknowledge(world: &World, session: &SessionHandle, node: &Node) {
     let class = iq::attr(node, "class");
     let id = iq::attr(node, "id");
-    let acknowledged = world.mail.lock().find(&session.device, &class, &id);
-    if let Some(stanza) = acknowledged
-        && !names(node, &stanza)
-    {
-        world.policy.count_wrong_ack();
-        tracing::info!(device = %session.device, %class, kind = %iq::attr(node, "type"), "an ack does not name its stanza");
-        if world.policy.strict_acks() {
-            session.end(Some(wrong_ack(node)));
-            return;
-        }
+    if world.mail.lock().acknowledge_named(&session.device, &class, &id, |stanza| names(node, stanza)) {
+        return;
+    }
+    world.policy.count_wrong_ack();
+    tracing::info!(device = %session.device, %class, kind = %iq::attr(node, "type"), "an ack does not name its stanza");
+    if world.policy.strict_acks() {
+        session.end(Some(wrong_ack(node)));
+        return;
     }
     world.mail.lock().acknowledge(&session.device, &class, std::iter::once(id.as_str()));
 }
 
 /// Whether an ack names its stanza: whom it is from, and, as far as the stanza has them, participant, recipient and type. The type
-/// of a message is about its content, and no client repeats it.
+/// of a message is about its content, and no client repeats it; nor does WhatsApp's own repeat that of news about somebody's identity.
 fn names(ack: &Node, stanza: &Node) -> bool {
     let same = |sent: &NodeValue, named: &NodeValue| {
         // One address may be written in two ways.
@@ -50,7 +48,8 @@ fn names(ack: &Node, stanza: &Node) -> bool {
         Some(sent) => ack.attrs.get(by).is_some_and(|named| same(sent, named)),
         None => true,
     };
-    let typed = stanza.tag == "message" || echoed("type", "type");
+    let is_identity = stanza.tag == "notification" && stanza.get_optional_child("identity").is_some();
+    let typed = stanza.tag == "message" || is_identity || echoed("type", "type");
     typed && echoed("from", "to") && echoed("participant", "participant") && echoed("recipient", "recipient")
 }
 

@@ -128,11 +128,23 @@ impl Mailboxes {
         matches!(mailbox.phase, Phase::Backlog { .. }).then_some(mailbox.next)
     }
 
-    /// The first stanza of this tag and id that the device has not acknowledged.
-    pub(crate) fn find(&self, device: &DeviceId, tag: &str, id: &str) -> Option<Node> {
-        let mailbox = self.boxes.get(device)?;
-        let found = mailbox.queue.iter().find(|queued| queued.id == id && queued.stanza.tag == tag)?;
-        Some(found.stanza.clone())
+    /// The device has the stanza that `names` says is meant, of those of this tag and id: several devices give receipts under one id, and a
+    /// client may acknowledge them in any order. False if there are such stanzas and none is meant; then none is taken.
+    pub(crate) fn acknowledge_named(
+        &mut self,
+        device: &DeviceId,
+        tag: &str,
+        id: &str,
+        names: impl Fn(&Node) -> bool,
+    ) -> bool {
+        let Some(mailbox) = self.boxes.get_mut(device) else { return true };
+        let is_meant = |queued: &Queued| queued.id == id && queued.stanza.tag == tag;
+        let meant = mailbox.queue.iter().position(|queued| is_meant(queued) && names(&queued.stanza));
+        match meant {
+            Some(index) => mailbox.queue.remove(index).is_some(),
+            // It acknowledged before what it acknowledges again.
+            None => !mailbox.queue.iter().any(is_meant),
+        }
     }
 
     /// The device has these stanzas.
@@ -219,4 +231,25 @@ fn preview(queue: &VecDeque<Queued>) -> Node {
             .attr("status", 0_u64)
             .build()])
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stanzas_of_one_id_are_acknowledged_in_any_order() {
+        let (mut mail, device) = (Mailboxes::default(), DeviceId::new("5511911111111", 1));
+        let receipt = |from: &str| NodeBuilder::new("receipt").attr("id", "A").attr("from", from).build();
+        for from in ["5511922222222@s.whatsapp.net", "5511922222222:1@s.whatsapp.net"] {
+            mail.push(&device, receipt(from));
+        }
+        let from = |node: &Node| node.attrs.get("from").map(|from| from.as_str().into_owned()).unwrap_or_default();
+        let mut acknowledge = |wanted: &str| mail.acknowledge_named(&device, "receipt", "A", |node| from(node) == wanted);
+        assert!(acknowledge("5511922222222:1@s.whatsapp.net"), "the second one first");
+        assert!(!acknowledge("5511922222222:1@s.whatsapp.net"), "the other one is meant by nobody");
+        assert!(acknowledge("5511922222222@s.whatsapp.net"));
+        assert!(acknowledge("5511922222222@s.whatsapp.net"), "nothing is left that it could mean");
+        assert_eq!(mail.state(device.clone()).queued, 0);
+    }
 }

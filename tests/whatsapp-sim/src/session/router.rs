@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use wacore_binary::{Node, NodeValue};
 
 use super::{SessionHandle, iq, keys, login, message, presence, receipt, settings, usync, wrong_ack};
-use crate::{appstate, groups, media, world::World};
+use crate::world::{Exactness, World};
+use crate::{appstate, groups, media};
 
 pub(super) fn route(world: &Arc<World>, session: &SessionHandle, node: &Node) {
     match node.tag.as_ref() {
@@ -25,7 +26,7 @@ pub(super) fn route(world: &Arc<World>, session: &SessionHandle, node: &Node) {
 fn acknowledge(world: &World, session: &SessionHandle, node: &Node) {
     let class = iq::attr(node, "class");
     let id = iq::attr(node, "id");
-    if world.mail.lock().acknowledge_named(&session.device, &class, &id, |stanza| names(node, stanza)) {
+    if world.mail.lock().acknowledge_named(&session.device, &class, &id, |stanza| exactness(node, stanza)) {
         return;
     }
     world.policy.count_wrong_ack();
@@ -119,6 +120,13 @@ pub(super) fn copy(from: &Node, to: &mut Node, key: &'static str) {
     }
 }
 
+/// How exactly an ack names a stanza; `None` if it does not. A receipt without a type is named by acks with and without one, of which the
+/// former may mean another receipt of the same device.
+fn exactness(ack: &Node, stanza: &Node) -> Option<Exactness> {
+    let has_both_or_none = ack.attrs.contains_key("type") == stanza.attrs.contains_key("type");
+    names(ack, stanza).then_some(if has_both_or_none { Exactness::Whole } else { Exactness::Enough })
+}
+
 #[cfg(test)]
 mod tests {
     use wacore_binary::builder::NodeBuilder;
@@ -145,5 +153,11 @@ mod tests {
             NodeBuilder::new("message").attr("from", "5511900000001@s.whatsapp.net").attr("type", "text").build();
         let plain = NodeBuilder::new("ack").attr("class", "message").attr("to", "5511900000001@s.whatsapp.net").build();
         assert!(names(&plain, &message), "the type of a message is not repeated");
+
+        let delivered = NodeBuilder::new("receipt").attr("id", "1").attr("from", "1203@g.us").build();
+        let ack = NodeBuilder::new("ack").attr("class", "receipt").attr("id", "1").attr("to", "1203@g.us");
+        assert_eq!(exactness(&ack.build(), &delivered), Some(Exactness::Whole));
+        assert_eq!(exactness(&whole, &delivered), Some(Exactness::Enough), "it may mean another one");
+        assert_eq!(exactness(&plain, &delivered), None);
     }
 }

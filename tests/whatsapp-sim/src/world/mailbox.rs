@@ -28,6 +28,15 @@ pub struct DeviceState {
     pub logins: u64,
 }
 
+/// How exactly an ack names a stanza, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exactness {
+    /// It repeats everything, and has nothing else.
+    Whole,
+    /// It repeats what it must.
+    Enough,
+}
+
 struct Queued {
     serial: u64,
     id: String,
@@ -128,22 +137,23 @@ impl Mailboxes {
         matches!(mailbox.phase, Phase::Backlog { .. }).then_some(mailbox.next)
     }
 
-    /// The device has the stanza that `names` says is meant, of those of this tag and id: several devices give receipts under one id, and a
+    /// The device has the stanza, of those of this tag and id, that is meant most exactly: several devices give receipts under one id, and a
     /// client may acknowledge them in any order. False if there are such stanzas and none is meant; then none is taken.
     pub(crate) fn acknowledge_named(
         &mut self,
         device: &DeviceId,
         tag: &str,
         id: &str,
-        names: impl Fn(&Node) -> bool,
+        meant: impl Fn(&Node) -> Option<Exactness>,
     ) -> bool {
         let Some(mailbox) = self.boxes.get_mut(device) else { return true };
-        let is_meant = |queued: &Queued| queued.id == id && queued.stanza.tag == tag;
-        let meant = mailbox.queue.iter().position(|queued| is_meant(queued) && names(&queued.stanza));
-        match meant {
-            Some(index) => mailbox.queue.remove(index).is_some(),
-            // It acknowledged before what it acknowledges again.
-            None => !mailbox.queue.iter().any(is_meant),
+        let same = |queued: &Queued| queued.id == id && queued.stanza.tag == tag;
+        let queue = mailbox.queue.iter().enumerate().filter(|entry| same(entry.1));
+        let found = queue.filter_map(|(index, queued)| Some((meant(&queued.stanza)?, index))).min();
+        match found {
+            Some((_, index)) => mailbox.queue.remove(index).is_some(),
+            // Perhaps it was acknowledged before.
+            None => !mailbox.queue.iter().any(same),
         }
     }
 
@@ -240,16 +250,22 @@ mod tests {
     #[test]
     fn stanzas_of_one_id_are_acknowledged_in_any_order() {
         let (mut mail, device) = (Mailboxes::default(), DeviceId::new("5511911111111", 1));
-        let receipt = |from: &str| NodeBuilder::new("receipt").attr("id", "A").attr("from", from).build();
-        for from in ["5511922222222@s.whatsapp.net", "5511922222222:1@s.whatsapp.net"] {
-            mail.push(&device, receipt(from));
+        for kind in ["delivery", "read", "played"] {
+            mail.push(&device, NodeBuilder::new("receipt").attr("id", "A").attr("type", kind).build());
         }
-        let from = |node: &Node| node.attrs.get("from").map(|from| from.as_str().into_owned()).unwrap_or_default();
-        let mut acknowledge = |wanted: &str| mail.acknowledge_named(&device, "receipt", "A", |node| from(node) == wanted);
-        assert!(acknowledge("5511922222222:1@s.whatsapp.net"), "the second one first");
-        assert!(!acknowledge("5511922222222:1@s.whatsapp.net"), "the other one is meant by nobody");
-        assert!(acknowledge("5511922222222@s.whatsapp.net"));
-        assert!(acknowledge("5511922222222@s.whatsapp.net"), "nothing is left that it could mean");
+        let kind = |node: &Node| node.attrs.get("type").map(|kind| kind.as_str().into_owned()).unwrap_or_default();
+        let mut acknowledge = |whole: &str, enough: &str| {
+            mail.acknowledge_named(&device, "receipt", "A", |node| match kind(node) {
+                found if found == whole => Some(Exactness::Whole),
+                found if found == enough => Some(Exactness::Enough),
+                _ => None,
+            })
+        };
+        assert!(acknowledge("read", "delivery"), "the one that is meant most exactly, and not the first");
+        assert!(acknowledge("read", "delivery"), "the one that is left");
+        assert!(!acknowledge("read", "delivery"), "the last one is meant by nobody");
+        assert!(acknowledge("played", ""));
+        assert!(acknowledge("played", ""), "nothing is left that it could mean");
         assert_eq!(mail.state(device.clone()).queued, 0);
     }
 }

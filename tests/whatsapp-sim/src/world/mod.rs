@@ -29,6 +29,7 @@ pub use account::{AccountInfo, AppStateKey, Device, DeviceId, NewAccount, OneTim
 pub(crate) use directory::{DeviceList, KeyBundle};
 pub use directory::{Directory, other_brazilian_form};
 pub use ledger::{Ledger, Relayed};
+pub(crate) use mailbox::Exactness;
 pub use mailbox::{DeviceState, Mailboxes};
 pub(crate) use pairing::PAIRING_SECONDS;
 pub use pairing::{CodePairing, Pairings, WaitingCompanion};
